@@ -1,0 +1,1 @@
+"""The Kubernetes operator for Kaspr stream-processing apps on Kafka."""
