@@ -1,0 +1,1 @@
+"""What should exist: pure functions from custom resources and facts to Kubernetes objects."""

@@ -1,0 +1,1 @@
+"""The objects of one app: workload, network, settings, storage, scaling, identity, packages."""
