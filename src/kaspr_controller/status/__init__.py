@@ -1,0 +1,1 @@
+"""What we say: pure decisions over observed facts, composed into the status of a custom resource."""
