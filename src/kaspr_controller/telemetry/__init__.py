@@ -1,0 +1,1 @@
+"""Metric objects and the log set-up. The bottom room: every room may use it, it decides nothing."""
