@@ -1,0 +1,1 @@
+"""A real Kafka broker on loopback, for the tests of goodbyes: see README.md."""

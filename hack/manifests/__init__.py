@@ -1,0 +1,1 @@
+"""Generated files: the CRDs and the API reference, written from the models."""
