@@ -1,0 +1,1 @@
+"""Measures what the controller costs, side by side with others; see README.md."""

@@ -1,0 +1,3 @@
+module kaspr.io/bench/floor
+
+go 1.24
