@@ -51,11 +51,11 @@ chart-test: gotools ## the chart: rendered for sets of values; its alerts and da
 
 .PHONY: test-integration
 test-integration: controlplane gotools ## tests on a real API server with simulated nodes and members
-	@$(BIN)/python -m pytest tests/integration $(ARGS)
+	@$(BIN)/python -m pytest tests/integration --reruns 1 -rsxXEfR $(ARGS)
 
 .PHONY: test-kafka
 test-kafka: setup ## tests on a real Kafka broker; skipped, with the reason, where there is no Java or no mvn
-	@$(BIN)/python -m pytest tests/kafka $(ARGS)
+	@$(BIN)/python -m pytest tests/kafka --reruns 1 -rsxXEfR $(ARGS)
 
 .PHONY: bench
 bench: controlplane ## measure the controller and the floor side by side: 10 and 100 apps, 10 minutes
