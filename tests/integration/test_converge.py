@@ -146,13 +146,8 @@ def test_an_unknown_spelling_is_learned_and_after_a_restart_costs_one_no_op(app:
 def given_by_its_user(obj: Mapping[str, Any]) -> dict[str, Any]:
     """Without what the cluster's own controllers add meanwhile: a claim is bound to a volume."""
     spec = {key: value for key, value in obj.get("spec", {}).items() if key != "volumeName"}
-    meta = obj["metadata"]
-    return {
-        "data": obj.get("data"),
-        "spec": spec,
-        "labels": meta.get("labels"),
-        "owners": meta.get("ownerReferences"),
-    }
+    kept = {name: obj["metadata"].get(name) for name in ("labels", "ownerReferences")}
+    return {"data": obj.get("data"), "spec": spec, **kept}
 
 
 def test_objects_of_a_user_stay_untouched(app: App) -> None:
