@@ -48,6 +48,7 @@ from kaspr_controller.reconcilers.acting import Acting, Turns
 from kaspr_controller.reconcilers.app import AppReconciler
 from kaspr_controller.reconcilers.caches import make_store
 from kaspr_controller.reconcilers.components import ComponentReconciler
+from kaspr_controller.reconcilers.creating import Creating
 from kaspr_controller.reconcilers.deciding import Deciding
 from kaspr_controller.reconcilers.holding import Hold
 from kaspr_controller.reconcilers.inheriting import Releasing
@@ -325,6 +326,7 @@ class Program:
             defaults=policies_of(self._settings),
             clock=self._clock,
             turn=turns.after,
+            creating=Creating(self._client, self._clock, factor=self._settings.member_time_scale),
         )
 
     def _make_acting(self, seatings: Seatings | None, turns: Turns) -> Acting:
@@ -339,9 +341,8 @@ class Program:
         )
 
     def _make_seatings(self) -> Seatings | None:
-        if not self._settings.kafka_goodbyes_enabled:
-            return None
-        return Seatings(desk=self._make_desk(), reads=self._client, clock=self._clock)
+        wanted = self._settings.kafka_goodbyes_enabled
+        return Seatings(desk=self._make_desk(), reads=self._client, clock=self._clock) if wanted else None
 
     def _make_desk(self) -> GroupDesk:
         """Who asks Kafka; its threads begin with the workers."""

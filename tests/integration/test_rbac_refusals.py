@@ -15,12 +15,14 @@ import pytest
 from kaspr_controller.converge.canonical import HASH_ANNOTATION
 from kaspr_controller.kube.kinds import (
     CONFIG_MAP,
+    EVENT,
     HORIZONTAL_POD_AUTOSCALER,
     NAMESPACE,
     PERSISTENT_VOLUME_CLAIM,
     SERVICE,
     SERVICE_ACCOUNT,
     STATEFUL_SET,
+    Kind,
     ObjectKey,
 )
 from kaspr_controller.reconcilers import permissions
@@ -37,10 +39,10 @@ if TYPE_CHECKING:
 
     from hack.controlplane.cluster import ControlPlane
     from hack.nodesim.simulator import NodeSimulator
-    from kaspr_controller.kube.kinds import Kind
     from kaspr_controller.reconcilers.permissions import Permission
     from tests.integration.fixtures.oracle import Kube
 
+QUOTA = Kind("", "v1", "ResourceQuota", "resourcequotas")
 CHILDREN = {
     SERVICE_ACCOUNT: "{}-app",
     CONFIG_MAP: "{}-app-config",
@@ -98,12 +100,13 @@ class World:
     @contextlib.contextmanager
     def without(self, right: Permission) -> Iterator[None]:
         """Within the block the right is missing, and the metric that an alert watches counts what is refused."""
-        before = self._refusals()
+        before = self.refusals()
         with self.account.without(right):
             yield
-            assert self._refusals() > before
+            assert self.refusals() > before
 
-    def _refusals(self) -> int:
+    def refusals(self) -> int:
+        """Requests that the server has called forbidden so far."""
         return sum(count for (_, code), count in self.controller.requests().items() if code == "403")
 
     def poke(self, app: str) -> None:
@@ -324,6 +327,28 @@ def test_events_that_may_not_be_sent_are_counted_and_nothing_waits(world: World,
             world.kube.patch(shop.APP, world.namespace, name, change)
             eventually_holds(lambda value=value: _paused(world, name, value == "true"))  # type: ignore[misc]
         eventually(lambda: counted(world.controller, "kaspr_event_drops_total", "reason")["error"] > before)
+
+
+def test_without_a_list_of_events_pods_are_missing_for_no_reason(world: World) -> None:
+    """Which quota refuses a pod stands in an Event only; who may not list those still says that the app is not ready."""
+    name, limit = "events-list", {"metadata": {"name": "limit", "namespace": world.namespace}}
+    pods = {"apiVersion": "v1", "kind": QUOTA.kind, **limit, "spec": {"hard": {"count/pods": "0"}}}
+    world.kube.create(pods, QUOTA)
+    eventually(lambda: world.kube.get(QUOTA, world.namespace, "limit").get("status", {}).get("used"))
+    with world.without(_right(EVENT, "list")):
+        before = world.refusals()
+        world.app(name)
+        eventually_holds(lambda: world.whole(name))
+        eventually(lambda: world.refusals() > before)
+        assert "pods are ready" in _ready(world, name)
+        assert "quota" not in _ready(world, name)
+    eventually(lambda: "exceeded quota: limit" in _ready(world, name), timeout=30)
+    world.kube.delete(QUOTA, world.namespace, "limit")
+
+
+def _ready(world: World, app: str) -> str:
+    condition = find(world.kube.get(shop.APP, world.namespace, app)["status"], "Ready")
+    return condition["message"] if condition is not None else ""
 
 
 def _paused(world: World, app: str, wanted: bool) -> None:  # noqa: FBT001

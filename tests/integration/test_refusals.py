@@ -187,6 +187,28 @@ def test_an_edit_that_is_refused_leaves_alone_what_runs(
     assert not {pod["metadata"]["uid"] for pod in kube.list_objects(POD, namespace)} & pods
 
 
+def test_pods_that_a_quota_refuses_are_named(controller: Controller, kube: Kube, namespace: str) -> None:
+    """R15: the StatefulSet's status has no word for it; the condition has the server's, and loses them when there is room."""
+    restrict(kube, namespace, {"pods": "1"})
+    apply(kube, shop.app(namespace, replicas=2), shop.agent(namespace, "enrich"))
+
+    def told() -> None:
+        found = condition(kube, shop.APP, namespace, "shop", "Ready")
+        assert found["status"] == "False"
+        assert "exceeded quota: limit" in found["message"]
+        assert "shop-app-1" in found["message"]
+
+    eventually_holds(told, timeout=60)
+    assert len(kube.list_objects(POD, namespace)) == 1
+    quiet(controller)
+    kube.patch(QUOTA, namespace, "limit", {"spec": {"hard": {"pods": "2"}}})
+    # The StatefulSet controller waits longer after each refusal; a change of the object is an occasion to try at once.
+    kube.patch(
+        STATEFUL_SET, namespace, "shop-app", {"metadata": {"annotations": {"example.com/room": "yes"}}}
+    )
+    await_ready(kube, namespace)
+
+
 def restrict(kube: Kube, namespace: str, limits: dict[str, str]) -> None:
     """Put a quota into force."""
     meta = {"name": "limit", "namespace": namespace}

@@ -133,6 +133,7 @@ class AppReconciler:
         self._first_seen.pop(key, None)
         self._quiescence.forget(key)
         self._members.forget(key)
+        self._deciding.forget(key)
         self._acting.forget(key)
         self._rotating.forget(key)
         legacy_metrics.forget_app(key.namespace, key.name)
@@ -211,7 +212,8 @@ class AppReconciler:
     ) -> Result:
         """Decide, store the decisions with the status, then carry them out: a process that dies in between acts later."""
         decided = self._deciding.decide(look, subscriptions, facts.rollout, faulty=bool(facts.faults))
-        facts = replace(facts, parts=decided.status, decided=(*facts.decided, *decided.verdicts))
+        verdicts = (*facts.decided, *decided.verdicts)
+        facts = replace(facts, parts=decided.status, decided=verdicts, hindrance=look.driver.hindrance)
         metering.judged(look.app, look.parsed, decided.group)
         membership = self._members.judge(
             look.app, topics=subscriptions.topics, facts=facts, group=decided.group

@@ -19,15 +19,16 @@ from kaspr_controller.desired.subscriptions import ANNOTATION, Subscriptions, an
 from kaspr_controller.engine.clock import Clock
 from kaspr_controller.kube.kinds import ObjectKey, Raw
 from kaspr_controller.reconcilers import observing
+from kaspr_controller.reconcilers.creating import Creating
 from kaspr_controller.reconcilers.driving import Driver, partition_of
 from kaspr_controller.reconcilers.loading import Stores
 from kaspr_controller.reconcilers.membership import Polls
 from kaspr_controller.reconcilers.seating import Seating, Seatings
 from kaspr_controller.status import farewell, packaging, policies, rebalancing, recovering, rolling, rollout
-from kaspr_controller.status.actions import Action, Decision
+from kaspr_controller.status.actions import Action, Decision, soonest
 from kaspr_controller.status.conditions import Verdict
 from kaspr_controller.status.judging import PASSING, SUSPECT, Group, Judged, judge, unread
-from kaspr_controller.status.pods import read_pod
+from kaspr_controller.status.pods import Trouble, read_pod
 
 LOOK_AGAIN_SECONDS = 5.0
 """While members are not calm: what only time shows (a zombie is told by how long it is one) is not told by an event."""
@@ -102,9 +103,10 @@ class Deciding:
         defaults: policies where an app's annotations say nothing else.
         clock: both of its times.
         turn: seconds until this app may lose a member on purpose; apps take turns.
+        creating: asks why pods are missing; None when nobody does.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # every tool is handed in
         self,
         *,
         stores: Stores,
@@ -113,6 +115,7 @@ class Deciding:
         defaults: policies.Policies,
         clock: Clock,
         turn: Callable[[ObjectKey], float] = lambda _: 0.0,
+        creating: Creating | None = None,
     ) -> None:
         self._stores = stores
         self._poller = poller
@@ -120,6 +123,7 @@ class Deciding:
         self._defaults = defaults
         self._clock = clock
         self._turn = turn
+        self._creating = creating
 
     def look(self, key: ObjectKey, raw: Raw, app: KasprApp) -> Look:
         """Everything that is known of the members now, before anything is rendered."""
@@ -145,15 +149,32 @@ class Deciding:
     ) -> Driver:
         live = observing.workload(self._stores, key)
         state = rollout.judge(live)
+        desired = state.desired if state.exists else app.spec.replicas
         facts = rolling.Facts(
             group,
             state,
-            desired=state.desired if state.exists else app.spec.replicas,
+            desired=desired,
+            creation=self._creation(key, live, group, desired),
             partition=partition_of(live),
             asked=self._poller is not None,
         )
         part = rolling.read((raw.get("status") or {}).get("rollout"))
         return Driver(policy, part, facts, now=self._clock.now().timestamp())
+
+    def forget(self, key: ObjectKey) -> None:
+        """The app is gone."""
+        if self._creating is not None:
+            self._creating.forget(key)
+
+    def _creation(self, key: ObjectKey, live: Raw | None, group: Group, desired: int) -> Trouble | None:
+        """Why a pod that is missing cannot be created."""
+        if self._creating is None:
+            return None
+        names = {f"{key.name}-app-{number}" for number in range(desired)}
+        return self._creating.look(key, live, names - {member.pod.name for member in group.members})
+
+    def _pods_after(self, key: ObjectKey) -> float | None:
+        return self._creating.after(key) if self._creating is not None else None
 
     def decide(
         self, look: Look, subscriptions: Subscriptions, state: rollout.Rollout, *, faulty: bool
@@ -181,15 +202,15 @@ class Deciding:
         driven = look.driver.decision
         decisions = (recovered, left, balanced, driven)
         packages = self._packages(look, state)
-        waits = [each.requeue_after for each in decisions if each.requeue_after is not None]
         waiting = farewell.waiting(look.policies.farewell, left.part, look.group, now=look.now)
-        if waiting or self._unsettled(look):
-            waits.append(LOOK_AGAIN_SECONDS)
+        again = LOOK_AGAIN_SECONDS if waiting or self._unsettled(look) else None
         return Decided(
             status=_parts(recovered.part, left.part, balanced.part, driven.part, packages.part),
             verdicts=(*packages.verdicts, *(verdict for each in decisions for verdict in each.verdicts)),
             actions=(*recovered.actions, *left.actions, *balanced.actions),
-            requeue_after=min(waits, default=None),
+            requeue_after=soonest(
+                again, self._pods_after(look.app), *(each.requeue_after for each in decisions)
+            ),
             group=look.group,
             waiting=waiting,
             installs=packages.installs,

@@ -42,6 +42,12 @@ class Driver:
         self._now = now
         self.decision: Decision[rolling.Rolling] = rolling.decide(policy, part, facts, now=now)
 
+    @property
+    def hindrance(self) -> str:
+        """What has kept a pod from running for a moment, in words; "" when nothing has."""
+        found = rolling.hindrance(self._policy, self.decision.part, self._facts, now=self._now)
+        return found.message if found is not None else ""
+
     def paced(self, intent: Intent) -> Intent:
         """The intent with the partition of this pass; every object but the StatefulSet as it is."""
         if not self._policy.driven or intent.obj["kind"] != "StatefulSet":

@@ -150,6 +150,12 @@ def _of_events() -> Iterator[Permission]:
     dropped = '`kaspr_event_drops_total{reason="error"}` grows; nothing waits for an Event'
     yield Permission(EVENT, "create", "tells when a condition flips", dropped)
     yield Permission(EVENT, "patch", "counts what is told again", dropped)
+    yield Permission(
+        EVENT,
+        "list",
+        "those about a StatefulSet whose pods have been missing for a minute: which quota or policy refuses them?",
+        "the condition `RolloutStuck` says that pods are missing, not why",
+    )
 
 
 def _of_the_lease() -> Iterator[Permission]:

@@ -75,6 +75,7 @@ class AppFacts:
         linked: `status.linkedResources`, or None where it is not tracked.
         selector: label selector of the pods, for the scale subresource.
         version: the Kaspr version that runs, "" when unknown.
+        hindrance: what has kept a pod from running for a moment, in words; "" when nothing has.
         parts: status fields of the decisions about members.
         decided: their conditions.
     """
@@ -95,5 +96,6 @@ class AppFacts:
     linked: Mapping[str, Any] | None = None
     selector: str = ""
     version: str = ""
+    hindrance: str = ""
     parts: Mapping[str, Any] = field(default_factory=dict)
     decided: tuple[Verdict, ...] = ()

@@ -89,7 +89,7 @@ def scaled(policies: Policies, factor: float) -> Policies:
             limits=limits,
         ),
         farewell=replace(left, join_after=left.join_after * factor, limits=limits),
-        rolling=replace(rolled, step=rolled.step * factor, limits=limits),
+        rolling=replace(rolled, step=rolled.step * factor, named=rolled.named * factor, limits=limits),
     )
 
 

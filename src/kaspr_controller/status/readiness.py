@@ -76,6 +76,8 @@ def _rolling(facts: AppFacts) -> list[Verdict] | None:
         f"{rollout.updated} of {facts.replicas} members run the current revision, "
         f"{rollout.ready} of {rollout.total} pods are ready"
     )
+    if facts.hindrance:
+        text += f"; {facts.hindrance}"
     return _reconciling(reasons.ROLLOUT_IN_PROGRESS, text)
 
 

@@ -149,8 +149,10 @@ ROLLOUT_STUCK = frozenset(
         "NoProgress",
         "PodFailed",
         "PodsMissing",
+        "PodsRefused",
+        "QuotaExceeded",
         "Unschedulable",
         "VolumeClaimPending",
     }
 )
-"""Or the word of the API server or the kubelet, where it has one: `QuotaExceeded`, `Evicted`."""
+"""Or the word of the kubelet, where it has one: `Evicted`."""

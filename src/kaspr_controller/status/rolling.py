@@ -30,12 +30,15 @@ class Policy:
         driven: step by step; otherwise the StatefulSet replaces its pods on its own.
         step: time for a replaced member to become calm; after it a member that runs is waited for no longer.
         progress: time without any progress after which the rollout is called stuck.
+        named: time without progress after which `Ready` names a pod that does not get to run; in a start that goes well,
+            too, pods wait for volumes and images.
         limits: of the members.
     """
 
     driven: bool = True
     step: float = 300.0
     progress: float = 600.0
+    named: float = 30.0
     limits: Limits = field(default_factory=Limits)
 
 
@@ -48,7 +51,7 @@ class Rolling:
         revision: of the rollout that the rest is about.
         done: the most members of that revision that were calm at once.
         step_at: since when the partition has been what it is.
-        progress_at: when something got better last.
+        progress_at: when something got better last; like `step_at` None once the rollout is complete.
     """
 
     partition: int = 0
@@ -98,7 +101,11 @@ def decide(policy: Policy, part: Rolling, facts: Facts, *, now: float) -> Decisi
     if facts.rollout.complete or not facts.rollout.exists or facts.desired == 0:
         return Decision(part, actions, explanation=text)
     stuck = _stuck(policy, part, facts, now)
-    after = soonest(_left(part.step_at, policy.step, now), _left(part.progress_at, policy.progress, now))
+    after = soonest(
+        _left(part.step_at, policy.step, now),
+        _left(part.progress_at, policy.progress, now),
+        _left(part.progress_at, policy.named, now) if _hindrance(facts) else None,
+    )
     refused = (Refusal("WaitingForMember", text, after),) if not actions and _waiting(policy, facts) else ()
     return Decision(part, actions, after, stuck, refused, text)
 
@@ -106,14 +113,22 @@ def decide(policy: Policy, part: Rolling, facts: Facts, *, now: float) -> Decisi
 def _clocks(policy: Policy, part: Rolling, facts: Facts, now: float) -> Rolling:
     """The clocks as they are before this step: a new revision starts them, what gets better moves them."""
     done = sum(_updated(member, facts) and _calm(policy, member, facts) for member in facts.group.members)
+    known = part.done if part.revision == facts.rollout.revision else 0
+    if facts.rollout.complete and not facts.changing:
+        # No clock runs: a pod that is lost a week later begins a deadline of its own.
+        return Rolling(facts.partition, facts.rollout.revision, max(done, known))
+    if part.revision and part.step_at is None and not facts.changing and not facts.rollout.observed:
+        return replace(
+            part, partition=facts.partition
+        )  # the clocks of the next revision, which is not known yet
     if part.revision != facts.rollout.revision:
         return Rolling(facts.partition, facts.rollout.revision, done, step_at=now, progress_at=now)
     step_at, progress_at = part.step_at, part.progress_at
     # Somebody else set the partition, or our write is not visible yet; a clock that was set back starts anew.
     if part.partition != facts.partition or step_at is None or step_at > now:
         step_at = now
-    if done > part.done or progress_at is None or progress_at > now or facts.rollout.complete:
-        progress_at = now if not facts.rollout.complete or progress_at is None else progress_at
+    if done > part.done or progress_at is None or progress_at > now:
+        progress_at = now
     return replace(part, done=max(done, part.done), step_at=step_at, progress_at=progress_at)
 
 
@@ -235,6 +250,13 @@ def _name(each: Judged | int) -> str:
     return f"number {each}, which has no pod" if isinstance(each, int) else f"{each.pod.name} ({each.state})"
 
 
+def hindrance(policy: Policy, part: Rolling, facts: Facts, *, now: float) -> Trouble | None:
+    """What keeps a pod of an unfinished rollout from running, once nothing has got better for a moment."""
+    if facts.rollout.complete or part.progress_at is None or now - part.progress_at < policy.named:
+        return None
+    return _hindrance(facts)
+
+
 def _left(since: float | None, limit: float, now: float) -> float | None:
     left = since + limit - now if since is not None else None
     return left if left is not None and left > 0 else None
@@ -251,18 +273,24 @@ def _stuck(policy: Policy, part: Rolling, facts: Facts, now: float) -> tuple[Ver
 
 def _cause(policy: Policy, facts: Facts) -> Trouble:
     """The first of: a pod cannot be created, a pod does not run, a member does not become calm."""
-    if facts.creation is not None:
-        return facts.creation
-    for member in facts.group.members:
-        if member.pod.trouble is not None:
-            trouble = member.pod.trouble
-            return Trouble(trouble.reason, f"{member.pod.name}: {trouble.message}")
+    if (trouble := _hindrance(facts)) is not None:
+        return trouble
     waiting = _waiting(policy, facts)
     if not waiting:
         return Trouble("NoProgress", "the StatefulSet controller does not replace or ready the pods")
     missing = all(isinstance(each, int) for each in waiting)
     names = enumerate_few([_name(each) for each in waiting])
     return Trouble("PodsMissing" if missing else "MembersNotCalm", names)
+
+
+def _hindrance(facts: Facts) -> Trouble | None:
+    if facts.creation is not None:
+        return facts.creation
+    for member in facts.group.members:
+        if member.pod.trouble is not None:
+            trouble = member.pod.trouble
+            return Trouble(trouble.reason, f"{member.pod.name}: {trouble.message}")
+    return None
 
 
 # The status

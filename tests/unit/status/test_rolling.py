@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kaspr_controller.status.actions import SetPartition
 from kaspr_controller.status.judging import Judged, State
 from kaspr_controller.status.pods import Trouble
-from kaspr_controller.status.rolling import Facts, Policy, Rolling, decide, read, write
+from kaspr_controller.status.rolling import Facts, Policy, Rolling, decide, hindrance, read, write
 from kaspr_controller.status.rollout import Rollout
 from tests.unit.status.members import group, judged, pod
 
@@ -212,6 +212,31 @@ def test_a_rollout_that_gets_nowhere_is_named_with_its_cause(given_: Facts, reas
     assert [(verdict.type, verdict.reason) for verdict in found.verdicts] == [("RolloutStuck", reason)]
     assert words in found.verdicts[0].message
     assert decide(Policy(), replace(late, progress_at=NOW - 599), given_, now=NOW).verdicts == ()
+
+
+def test_what_keeps_a_pod_from_running_is_named_long_before_the_deadline() -> None:
+    """Who reads `Ready` sees the image that cannot be pulled, but not what any start waits for."""
+    broken = member(2, "new", "starting", of={"trouble": PULL, "running": False})
+    given_, before = facts(*OLD[:2], broken, partition=2), part(2, progress_at=NOW - 30)
+    found = hindrance(Policy(), before, given_, now=NOW)
+    assert found == Trouble("ImagePullFailed", "demo-app-2: no such image")
+    assert hindrance(Policy(), replace(before, progress_at=NOW - 29), given_, now=NOW) is None
+    assert hindrance(Policy(), before, facts(*OLD[:2], partition=2), now=NOW) is None
+    fresh = replace(before, progress_at=NOW - 10, step_at=NOW - 10)
+    assert decide(Policy(), fresh, given_, now=NOW).requeue_after == 20
+
+
+def test_a_pod_that_is_lost_later_has_a_deadline_of_its_own() -> None:
+    """A rollout that was over an hour ago is not stuck at the moment when one of its pods is replaced."""
+    over = decide(
+        Policy(), part(0, progress_at=NOW - 7200, step_at=NOW - 7200), facts(*NEW, partition=0), now=NOW
+    )
+    assert (over.part.step_at, over.part.progress_at) == (None, None)
+    lost = decide(Policy(), over.part, facts(*NEW[:2], partition=0), now=NOW + 3600)
+    assert lost.verdicts == ()
+    assert lost.part.progress_at == NOW + 3600
+    late = decide(Policy(), lost.part, facts(*NEW[:2], partition=0), now=NOW + 4201)
+    assert [verdict.reason for verdict in late.verdicts] == ["PodsMissing"]
 
 
 def test_flapping_is_no_progress() -> None:
