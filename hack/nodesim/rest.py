@@ -12,7 +12,7 @@ import base64
 import json
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +54,16 @@ class Api:
             base_url=cluster["server"],
             headers={**headers, "User-Agent": "kaspr-nodesim"},
             verify=tls(cluster, user, kubeconfig.parent),
-            # Bounded, the wait for a connection too: a request that was cancelled in the middle may have taken one with it,
-            # and whoever was promised that one would wait for ever. Every request is sent again.
-            timeout=httpx.Timeout(10.0, pool=5.0),
+            timeout=httpx.Timeout(10.0, pool=5.0),  # every request is sent again
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
             trust_env=False,
         )
+        self._requests: set[asyncio.Task[httpx.Response]] = set()
 
     async def close(self) -> None:
         """Close all connections."""
+        for task in self._requests:
+            task.cancel()
         await self.http.aclose()
 
     async def get(self, path: str, **params: str) -> Raw:
@@ -103,13 +104,29 @@ class Api:
         """Send a request, again and again while the API server is away or overloaded, as a kubelet does."""
         while True:
             try:
-                response = await self.http.request(method, path, **arguments)
+                response = await self._unbroken(self.http.request(method, path, **arguments))
             except httpx.TransportError:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if response.status_code not in BUSY:
                 return response
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _unbroken(self, request: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
+        """Let a request end even when whoever waits for it is cancelled.
+
+        A pod's worker is cancelled at any moment. httpcore's pool counts a connection that was interrupted as busy for ever;
+        after some hundred pods all 32 were, and no pod started any more.
+        """
+        task = asyncio.create_task(request)
+        self._requests.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[httpx.Response]) -> None:
+        self._requests.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, also when nobody waits for it any more
 
     @staticmethod
     def body(response: httpx.Response) -> Raw:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 from hack.nodesim.rest import Api, ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 Answer = httpx.Response | Exception
@@ -169,3 +170,41 @@ def test_other_refusals_are_errors(tmp_path: Path) -> None:
 
     with pytest.raises(ApiError, match="422 Invalid: no"):
         asyncio.run(scenario())
+
+
+def test_requests_that_nobody_waits_for_any_more_take_no_connection_with_them(tmp_path: Path) -> None:
+    """A pod's worker is cancelled at any moment; that once cost the node a connection each, until no pod started."""
+    serving: list[asyncio.Task[Any] | None] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.append(asyncio.current_task())
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def scenario() -> Mapping[str, Any]:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        api = Server(tmp_path).api
+        api.http = httpx.AsyncClient(
+            base_url=f"http://{host}:{port}",
+            timeout=httpx.Timeout(5.0, pool=0.1),
+            limits=httpx.Limits(max_connections=4),
+        )
+        for turns in range(60):
+            many = [asyncio.create_task(api.get("/pods")) for _ in range(6)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for task in many:
+                task.cancel()
+            await asyncio.gather(*many, return_exceptions=True)
+        found = await asyncio.wait_for(api.get("/pods"), 5)
+        await api.close()
+        server.close()
+        await asyncio.wait_for(asyncio.gather(*(task for task in serving if task)), 5)
+        return found
+
+    assert asyncio.run(scenario()) == {}
