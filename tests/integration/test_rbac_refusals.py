@@ -226,7 +226,11 @@ def _stray(world: World, kind: Kind, app: str) -> dict[str, Any]:
     metadata = {
         "namespace": world.namespace,
         "name": f"{app}-stray",
-        "labels": {"app.kubernetes.io/managed-by": "kaspr-operator", "kaspr.io/cluster": app},
+        "labels": {
+            "app.kubernetes.io/managed-by": "kaspr-operator",
+            "kaspr.io/cluster": app,
+            "kaspr.io/kind": "KasprApp",
+        },
         "annotations": {HASH_ANNOTATION: "0"},
         "ownerReferences": [reference],
     }

@@ -64,7 +64,8 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """The tests below go through one life, in their order."""
     folder = tmp_path_factory.mktemp("request-counts")
-    settings = {"SCALING_MODE": "autoscaler", "SETTLE_SECONDS": "2"}
+    # Members live at their own pace: what keeps the pod from running is named after half a minute, in one more status.
+    settings = {"SCALING_MODE": "autoscaler", "SETTLE_SECONDS": "2", "MEMBER_TIME_SCALE": "1"}
     with (
         plane.start() as place,
         Controller(place.kubeconfig, folder, namespace=NAMESPACE, settings=settings) as controller,

@@ -255,6 +255,10 @@ def _calm(policy: Policy, part: Rebalance, facts: Facts, now: float) -> Refusal 
     busy = [member for member in members if not member.calm and _blocks(member, policy.limits)]
     if busy:
         return Refusal("MembersNotCalm", enumerate_few([f"{each.pod.name} is {each.state}" for each in busy]))
+    # One that was calm a moment ago may have been given the missing topic since, and be frozen now.
+    mute = [member.pod.name for member in members if member.calm and not member.speaking]
+    if mute:
+        return Refusal("MembersNotCalm", f"no answer just now from {enumerate_few(mute)}")
     if not facts.group.whole(facts.desired):
         return Refusal(
             "MembersNotCalm", f"there are {len(members)} pods, not those of {facts.desired} members"

@@ -134,6 +134,7 @@ def test_only_a_rejoin_fulfils_a_change_that_no_assignment_shows() -> None:
         (facts(ghosts=("demo-app-3",), ghosts_for=90.0), "GhostsInGroup"),
         (facts(three()[:2]), "MembersNotCalm"),
         (facts([three()[0], three()[2]], desired=2, rollout=replace(COMPLETE, desired=2)), "MembersNotCalm"),
+        (facts([*three()[:2], replace(three()[2], speaking=False)]), "MembersNotCalm"),
         (facts([replace(each, leader=False) for each in three()]), "NoLeader"),
         (facts(paused=True), "Paused"),
         (facts(leading=False), "NotLeading"),
