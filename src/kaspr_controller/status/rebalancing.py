@@ -140,9 +140,10 @@ def decide(policy: Policy, part: Rebalance, facts: Facts, *, now: float) -> Deci
 def _track(policy: Policy, part: Rebalance, facts: Facts, now: float) -> Rebalance:
     """Notice a change of the subscriptions; the first sight of an app is none."""
     digest = digest_of(facts.rendered)
-    if digest == part.fingerprint:
+    outrun = part.state == "Idle" and _outrun(facts)
+    if digest == part.fingerprint and not outrun:
         return part
-    known = part.fingerprint is not None
+    known = part.fingerprint is not None or outrun
     # Without a workload and its pods nobody has read anything yet: the first pods start with what is rendered then.
     new = not facts.rollout.exists and not facts.group.members and not part.required
     if not policy.static or new or not (known or facts.inherited):
@@ -151,6 +152,11 @@ def _track(policy: Policy, part: Rebalance, facts: Facts, now: float) -> Rebalan
     forced = _opaque(facts) or (part.required and part.forced)
     reason = "SubscriptionsChanged" if known else "TakenOver"
     return Rebalance(digest, "Pending", forced=forced, requested_at=now, reason=reason)
+
+
+def _outrun(facts: Facts) -> bool:
+    """Whether pods of ours were started with something else before any status was written, as their annotation tells."""
+    return any(member.pod.subscriptions not in (None, facts.rendered) for member in facts.group.members)
 
 
 def _opaque(facts: Facts) -> bool:

@@ -68,6 +68,18 @@ def test_the_first_topic_of_an_app_that_was_tracked_empty_is_a_change() -> None:
     assert signals(found) == ["demo-app-1"]
 
 
+@pytest.mark.parametrize("part", [Rebalance(), Rebalance(fingerprint=digest_of(NEW))], ids=["unseen", "seen"])
+def test_an_app_that_changed_before_its_first_status_is_told_by_its_pods(part: Rebalance) -> None:
+    """First statuses wait for seconds; a pod that was started meanwhile carries what it was started with."""
+    outrun = [*three(OLD)[:1], *three(NEW)[1:]]
+    found = decide(Policy(), part, facts(outrun, rollout=ROLLING), now=NOW)
+    assert (found.part.state, signals(found)) == ("Pending", [])
+    later = decide(Policy(), found.part, facts(), now=NOW + 60)
+    assert signals(later) == ["demo-app-1"]
+    untold = [replace(each, pod=replace(each.pod, subscriptions=None)) for each in outrun]
+    assert not decide(Policy(), part, facts(untold, rollout=ROLLING), now=NOW).part.required
+
+
 @pytest.mark.parametrize(
     ("members", "rollout", "sent"),
     [
