@@ -39,7 +39,7 @@ test: lint types verify test-unit chart-test test-integration test-kafka ## ever
 
 .PHONY: test-unit
 test-unit: setup ## pure tests: no network, no control plane
-	@$(BIN)/python -m pytest tests/unit $(ARGS)
+	@$(BIN)/python -m pytest tests/unit --reruns 1 -rsxXEfR $(ARGS)
 
 .PHONY: gotools
 gotools: setup ## fetch or build helm and promtool (once)

@@ -32,6 +32,7 @@ class Model(RuleBasedStateMachine):
         self.wanted: dict[ObjectKey, float] = {}  # key -> ready at, whoever asked
         self.held: dict[ObjectKey, int] = {}
         self.again: dict[ObjectKey, int] = {}
+        self.planned: dict[ObjectKey, int] = {}  # priority of looks that were planned for keys in hand
         self.started: dict[ObjectKey, float] = {}
 
     def want(self, one: ObjectKey, at: float) -> None:
@@ -45,7 +46,9 @@ class Model(RuleBasedStateMachine):
     def add(self, one: ObjectKey, priority: int) -> None:
         self.queue.add(one, priority)
         if one in self.held:
-            self.again[one] = max(priority, self.again.get(one, priority))
+            # A planned look becomes part of the run that follows; its priority is not lost by that.
+            among = (priority, self.again.get(one, priority), self.planned.get(one, priority))
+            self.again[one] = max(among)
         else:
             self.want(one, self.floor(one, priority))
 
@@ -56,6 +59,8 @@ class Model(RuleBasedStateMachine):
             self.again[one] = max(priority, self.again[one])
         else:
             self.want(one, self.clock.monotonic() + seconds)
+            if one in self.held:
+                self.planned[one] = max(priority, self.planned.get(one, priority))
 
     @rule(seconds=st.sampled_from([0.01, 0.3, 1.0, 5.0, 61.0]))
     def advance(self, seconds: float) -> None:
@@ -72,6 +77,7 @@ class Model(RuleBasedStateMachine):
         assert taken not in self.held, "one key in two hands"
         assert self.wanted.pop(taken) <= now + 1e-6, "handed out before its time"
         self.held[taken] = 1
+        self.planned.pop(taken, None)
         self.started[taken] = now
 
     @precondition(lambda self: self.held)
