@@ -22,6 +22,8 @@ from tests.e2e.running.stream import Kafka
 HERE = Path(__file__).parent
 SCENARIO_SECONDS = 600
 MEASURED = "measured"
+LEFT_OPEN = "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+"""kafka-python, the tests' own client here, drops a socket that was never connected when the broker is away for a moment."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,6 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = _missing() if ours else None
     for item in ours:
         item.add_marker(pytest.mark.timeout(SCENARIO_SECONDS))
+        item.add_marker(pytest.mark.filterwarnings(LEFT_OPEN))
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
 
