@@ -172,7 +172,8 @@ def _scale(kube: Kube, namespace: str) -> dict[str, Any]:
 
 
 def _scales_to(kube: Kube, namespace: str, count: int) -> None:
-    """What an autoscaler does with a metrics API, which is not here."""
+    """What an autoscaler does with a metrics API, which is not here; it is there before the workload that it scales."""
+    eventually(lambda: kube.find(STATEFUL_SET, namespace, "shop-app"))
     kube.patch(STATEFUL_SET, namespace, "shop-app", {"spec": {"replicas": count}}, subresource="scale")
 
 
