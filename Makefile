@@ -58,7 +58,7 @@ test-kafka: setup ## tests on a real Kafka broker; skipped, with the reason, whe
 	@$(BIN)/python -m pytest tests/kafka --reruns 1 -rsxXEfR $(ARGS)
 
 .PHONY: bench
-bench: controlplane ## measure the controller and the floor side by side: 10 and 100 apps, 10 minutes
+bench: controlplane ## measure the controller and the floor side by side: 10 and 100 apps, half an hour
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-full
