@@ -8,35 +8,24 @@ hundreds of listeners cost one file descriptor each.
 
 from __future__ import annotations
 
-import asyncio
 import http
-import socket
 from collections.abc import Callable
-from typing import cast
 
 from hack.nodesim.answers import Response
+from hack.nodesim.listening import Connection, Port
 
 # Method, path and body of a request; None as answer means silence.
 Respond = Callable[[str, str, bytes], Response | None]
 MAX_HEAD = 64 * 1024
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(Connection):
     """One client connection; requests are answered in order."""
 
     def __init__(self, listener: Listener) -> None:
+        super().__init__(listener)
         self.listener = listener
-        self.buffer = b""
         self.mute = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport, so that the end of the process can cut it."""
-        self.transport = cast("asyncio.Transport", transport)
-        self.listener.connections.add(self.transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
-        """Forget the transport."""
-        self.listener.connections.discard(self.transport)
 
     def data_received(self, data: bytes) -> None:
         """Answer every complete request in the buffer."""
@@ -90,39 +79,10 @@ def head_of(response: Response, *, close: bool) -> bytes:
     return "\r\n".join(lines).encode("latin-1")
 
 
-class Listener:
-    """An open port."""
+class Listener(Port):
+    """An open port that speaks HTTP."""
 
     def __init__(self, address: str, port: int, respond: Respond) -> None:
-        """Bind and listen at once, so that the very next connection succeeds.
-
-        Raises:
-            OSError: the address is in use.
-        """
+        """Bind and listen at once; OSError when the address is in use."""
+        super().__init__(address, port, lambda: HttpConnection(self))
         self.respond = respond
-        self.connections: set[asyncio.Transport] = set()
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.socket.bind((address, port))
-            self.socket.listen(64)
-        except OSError:
-            self.socket.close()
-            raise
-        self.socket.setblocking(False)
-        self.server: asyncio.Server | None = None
-        self.opening = asyncio.get_running_loop().create_task(self.serve())
-
-    async def serve(self) -> None:
-        """Accept connections on the bound socket."""
-        loop = asyncio.get_running_loop()
-        self.server = await loop.create_server(lambda: Connection(self), sock=self.socket)
-
-    def close(self) -> None:
-        """Refuse new connections and cut those that are open."""
-        self.opening.cancel()
-        if self.server is not None:
-            self.server.close()
-        self.socket.close()
-        for transport in list(self.connections):
-            transport.abort()

@@ -8,12 +8,10 @@ groups behind it behave is held against a real broker by tests/conformance.
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from kafka.protocol.admin import DescribeGroupsRequest, DescribeGroupsResponse
 from kafka.protocol.consumer import LeaveGroupRequest, LeaveGroupResponse
@@ -26,6 +24,8 @@ from kafka.protocol.metadata import (
     MetadataRequest,
     MetadataResponse,
 )
+
+from hack.nodesim.listening import Connection, Port
 
 PORT = 9092
 MAX_FRAME = 1024 * 1024
@@ -70,21 +70,12 @@ class Groups(Protocol):
         """Take a seat away; False when there is none."""
 
 
-class Connection(asyncio.Protocol):
+class KafkaConnection(Connection):
     """One client connection; requests are answered in order."""
 
     def __init__(self, listener: KafkaListener) -> None:
+        super().__init__(listener)
         self.listener = listener
-        self.buffer = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport, so that an outage can cut it."""
-        self.transport = cast("asyncio.Transport", transport)
-        self.listener.connections.add(self.transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
-        """Forget the transport."""
-        self.listener.connections.discard(self.transport)
 
     def data_received(self, data: bytes) -> None:
         """Answer every complete request in the buffer."""
@@ -104,36 +95,14 @@ class Connection(asyncio.Protocol):
             self.transport.write(answer)
 
 
-class KafkaListener:
+class KafkaListener(Port):
     """An open port that speaks Kafka."""
 
     def __init__(self, address: str, port: int, groups: Groups) -> None:
-        """Bind and listen at once, so that the very next connection succeeds.
-
-        Raises:
-            OSError: the address is in use.
-        """
+        """Bind and listen at once; OSError when the address is in use."""
+        super().__init__(address, port, lambda: KafkaConnection(self))
         self.groups = groups
-        self.connections: set[asyncio.Transport] = set()
-        self.socket = socket.create_server((address, port))
-        self.socket.setblocking(False)
         self.host, self.port = self.socket.getsockname()
-        self.server: asyncio.Server | None = None
-        self.opening = asyncio.get_running_loop().create_task(self.serve())
-
-    async def serve(self) -> None:
-        """Accept connections on the bound socket."""
-        loop = asyncio.get_running_loop()
-        self.server = await loop.create_server(lambda: Connection(self), sock=self.socket)
-
-    def close(self) -> None:
-        """Refuse new connections and cut those that are open."""
-        self.opening.cancel()
-        if self.server is not None:
-            self.server.close()
-        self.socket.close()
-        for transport in list(self.connections):
-            transport.abort()
 
     def answer(self, frame: bytes) -> bytes | None:
         """Return the framed answer to one request, None when the connection is to end."""
