@@ -33,7 +33,7 @@ State: TypeAlias = Literal[
 ]
 
 PATIENCE = 3
-"""Unanswered polls in a row that a calm member is allowed."""
+"""Unanswered polls in a row that a calm member is allowed; a busy process or a dropped packet costs one or two."""
 ALIEN = "another app answers"
 BELIEVED = "it was calm a moment ago"
 SUSPECT: frozenset[State] = frozenset({"zombie", "hung", "frozen"})

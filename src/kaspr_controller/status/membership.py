@@ -15,10 +15,8 @@ from typing import Any
 
 from kaspr_controller.status.conditions import enumerate_few
 from kaspr_controller.status.facts import Membership
+from kaspr_controller.status.judging import PATIENCE
 from kaspr_controller.status.observations import Answer, Observation
-
-PATIENCE = 3
-"""Unanswered polls in a row that a calm member is allowed; a busy process or a dropped packet costs one or two."""
 
 
 @dataclass(frozen=True, slots=True)
