@@ -17,7 +17,6 @@ from kaspr_controller.converge.canonical import body_of
 from kaspr_controller.converge.changes import ChangeSet, Entry, Owner, from_error, paths_text, waiting
 from kaspr_controller.converge.comparing import Comparison, Write
 from kaspr_controller.converge.contention import Contention
-from kaspr_controller.converge.covering import differences
 from kaspr_controller.converge.learned import LearnedNoOps
 from kaspr_controller.converge.ownership import is_inherited
 from kaspr_controller.converge.planning import PlannedChange, plan
@@ -69,10 +68,10 @@ class Converger:
         self._client = client
         self._stores = stores
         self._clock = clock
-        self._learned = LearnedNoOps(clock) if learned is None else learned
         self._contention = Contention(clock) if contention is None else contention
         self._field_manager = field_manager
-        self._comparison = Comparison(client, stores, self._learned, census)
+        learned = LearnedNoOps(clock) if learned is None else learned  # an empty one is false
+        self._comparison = Comparison(client, stores, learned, census)
         self._pruner = Pruner(client, stores)
 
     def converge(
@@ -113,7 +112,7 @@ class Converger:
             metering.drifted(owner, write)
         began = self._clock.monotonic()
         try:
-            entry = self._write(write)
+            entry = self._write(owner, write)
         except ApiError as error:
             metering.written(owner, write, self._clock.monotonic() - began, error.reason)
             raise
@@ -121,7 +120,7 @@ class Converger:
             metering.written(owner, write, self._clock.monotonic() - began)
         return entry
 
-    def _write(self, write: Write) -> Entry:
+    def _write(self, owner: Owner, write: Write) -> Entry:
         """Send one object, unless it is contended."""
         key = write.key
         # An object that is gone is not contended: it is created again at once.
@@ -137,15 +136,11 @@ class Converger:
             inherit(self._client, built_in(write.intent), write.live, write.intent)
         answer = self._apply(write)
         self._stores[key.kind].overlay(answer)
-        meta = answer["metadata"]
-        left = differences(write.intent, answer)
-        if left:
-            # The direct answer to a forced apply: what is still different is the server's spelling.
-            self._learned.learn(meta["uid"], write.desired_hash, left)
+        self._comparison.written(owner, write, answer)
         if write.live is None:
             metrics.APPLIES.labels(key.kind, "created").inc()
             return Entry(key, "created")
-        if meta["resourceVersion"] == write.live["metadata"]["resourceVersion"]:
+        if answer["metadata"]["resourceVersion"] == write.live["metadata"]["resourceVersion"]:
             metrics.APPLIES.labels(key.kind, "noop").inc()
             return Entry(key, "unchanged")
         self._contention.changed(key, write.desired_hash, write.paths)
@@ -202,7 +197,7 @@ class _Pass:
             raise self._unreachable
         verdict = self._comparison.compare(self._owner, obj, key)
         if isinstance(verdict, Write) and (revised := self._revise(verdict)) is not None:
-            verdict = self._comparison.revised(verdict, revised)
+            verdict = self._comparison.revised(self._owner, verdict, revised)
         if isinstance(verdict, Entry):
             return verdict
         if self._unreachable is not None:

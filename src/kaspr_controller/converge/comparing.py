@@ -14,8 +14,9 @@ from kaspr_controller.converge.canonical import HASH_ANNOTATION, hash_of
 from kaspr_controller.converge.changes import Entry, Owner
 from kaspr_controller.converge.covering import Difference, differences
 from kaspr_controller.converge.ownership import objection, owner_objection
+from kaspr_controller.converge.settled import Settled
 from kaspr_controller.kube.errors import NotFound
-from kaspr_controller.kube.kinds import ObjectKey, built_in
+from kaspr_controller.kube.kinds import ObjectKey, built_in, key_of
 from kaspr_controller.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Comparison:
         self._stores = stores
         self._learned = learned
         self._census = census
+        self._settled = Settled()
 
     def compare(self, owner: Owner, intent: Raw, key: ObjectKey) -> Entry | Write:
         """What is to be done for one intent.
@@ -89,18 +91,29 @@ class Comparison:
         Raises:
             errors.ApiError: the live read of an object that no cache shows failed.
         """
-        live = self._stores[key.kind].get(key)
+        store, desired_hash = self._stores[key.kind], hash_of(intent)
+        card = store.meta(key)
+        if card is not None and self._settled.holds(card.uid, card.resource_version, desired_hash, owner):
+            return _unchanged(key, "seen")
+        live = store.get(key) or self._look(owner, intent, key)
         if live is None:
-            live = self._look(owner, intent, key)
-        if live is None:
-            return self._owner_objection(owner, key) or Write(key, intent, hash_of(intent), None, ())
-        return objection(key, live, owner, intent) or self._against(live, intent, key)
+            return self._owner_objection(owner, key) or Write(key, intent, desired_hash, None, ())
+        return objection(key, live, owner, intent) or self._against(owner, live, intent, desired_hash)
 
-    def revised(self, write: Write, intent: Raw) -> Entry | Write:
+    def revised(self, owner: Owner, write: Write, intent: Raw) -> Entry | Write:
         """The same for another intent for the object of a `Write`, which is not looked for again."""
         if write.live is None:
             return Write(write.key, intent, hash_of(intent), None, ())
-        return self._against(write.live, intent, write.key)
+        return self._against(owner, write.live, intent, hash_of(intent))
+
+    def written(self, owner: Owner, write: Write, answer: Raw) -> None:
+        """The server answered a write with this object."""
+        meta, left = answer["metadata"], differences(write.intent, answer)
+        if left:
+            # The direct answer to a forced apply: what is still different is the server's spelling.
+            self._learned.learn(meta["uid"], write.desired_hash, left)
+        else:
+            self._settled.note(meta["uid"], meta["resourceVersion"], write.desired_hash, owner)
 
     def exists(self, key: ObjectKey) -> bool:
         """Whether the cache shows the object, and not as one that is about to go."""
@@ -125,21 +138,21 @@ class Comparison:
         owners = self._stores.get(owner.key.kind)
         return None if owners is None else owner_objection(key, owner, owners.meta(owner.key))
 
-    def _against(self, live: Raw, intent: Raw, key: ObjectKey) -> Entry | Write:
-        desired_hash = hash_of(intent)
-        meta = live["metadata"]
+    def _against(self, owner: Owner, live: Raw, intent: Raw, desired_hash: str) -> Entry | Write:
+        meta, key = live["metadata"], key_of(intent)
         found = differences(intent, live)
         there = (meta.get("annotations") or {}).get(HASH_ANNOTATION)
         if there == desired_hash:
-            reason = self._reason_to_skip(meta["uid"], desired_hash, found)
-            if reason:
-                metrics.SKIPS.labels(key.kind, reason).inc()
-                return Entry(key, "unchanged")
+            if not found:
+                self._settled.note(meta["uid"], meta["resourceVersion"], desired_hash, owner)
+                return _unchanged(key, "covered")
+            if self._learned.knows(meta["uid"], desired_hash, found):
+                return _unchanged(key, "learned")
         elif not found:
             found = [Difference(_HASH_PATH, there)]
         return Write(key, intent, desired_hash, live, tuple(found))
 
-    def _reason_to_skip(self, uid: str, desired_hash: str, found: list[Difference]) -> str:
-        if not found:
-            return "covered"
-        return "learned" if self._learned.knows(uid, desired_hash, found) else ""
+
+def _unchanged(key: ObjectKey, why: str) -> Entry:
+    metrics.SKIPS.labels(key.kind, why).inc()
+    return Entry(key, "unchanged")

@@ -45,6 +45,11 @@ class Card(Protocol):
         ...
 
     @property
+    def resource_version(self) -> str:
+        """Opaque text of the server; another one for every state."""
+        ...
+
+    @property
     def deleting(self) -> bool:
         """Whether it is about to go."""
         ...

@@ -108,7 +108,8 @@ class Facts:
 
     Attributes:
         workload: the live StatefulSet, None when there is none.
-        live_definitions: file name -> document text, from the live ConfigMaps of this app: the last good definitions.
+        live_definitions: file name -> document text, from the live ConfigMaps of this app: the last good definitions;
+            read from the caches when first asked, which only an app with a fault does.
         parsed: file name -> value of documents that are not JSON (the predecessor wrote YAML), read by the caller.
         packages_size: what the live claim of the packages cache asks for, "" when there is none.
         settings_in_use: live settings that a pod may still be started with: those that the live template names, and all

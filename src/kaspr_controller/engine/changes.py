@@ -54,8 +54,8 @@ class Entry:
     values: tuple[tuple[str, ...], ...] = ()
 
     def raw(self) -> Raw:
-        """A fresh copy of the object."""
-        return self.packed.unpack()
+        """The object to look at; see `packing` for who shares it."""
+        return self.packed.read()
 
 
 State: TypeAlias = "Entry | Raw | None"

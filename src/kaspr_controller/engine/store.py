@@ -3,8 +3,8 @@
 An informer thread puts lists and watch events in, workers put the answers to their writes in, everybody reads.
 
 What is promised
-    * Every read is one moment of the store. An object that is returned belongs to the caller: changing it changes
-      nothing here (rule C5). Lists come in the order of their keys.
+    * Every read is one moment of the store. Changing an object that is returned changes nothing here (rule C5), but
+      within one run of a worker readers share it, so nobody does. Lists come in the order of their keys.
     * Objects are as fresh as the watch, except that our own writes show at once: `overlay` puts the answer to a write
       in front, and neither an older watch event nor an older list brings the state before it back. `forget` hides an
       object that we deleted until the watch confirms. So a second reconcile sees what the first one did (rule F2).

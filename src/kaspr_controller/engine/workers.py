@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kaspr_controller.engine import threads
+from kaspr_controller.engine.packing import unpacked_once
 from kaspr_controller.engine.priorities import OWNED
 from kaspr_controller.engine.settling import Verdict, settle
 from kaspr_controller.telemetry import logs, metrics
@@ -175,7 +176,7 @@ class Workers:
     def _run(self, run: _Run) -> None:
         outcome: Result | Exception
         try:
-            with self._budget(BUDGET):
+            with self._budget(BUDGET), unpacked_once():
                 outcome = self._reconcile(run.key)
         except Exception as error:  # noqa: BLE001  # rule R2: this is the boundary
             outcome = error

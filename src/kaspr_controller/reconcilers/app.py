@@ -2,8 +2,8 @@
 
 The only place that writes what an app consists of (decision record 0001). Level-triggered: every pass looks at everything
 and does what is missing, so it does not matter why it runs, how often, or where the last one was killed. Runs on worker
-threads, never twice at once for one app; keeps no state but the two memories that only make it patient (first sight of
-an app without workload) and the verdict board, and both may be lost.
+threads, never twice at once for one app; keeps no state but what only makes it patient (first sight of an app without
+workload) or quick (components as they were prepared) and the verdict board, and all of it may be lost.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from kaspr_controller.reconcilers.driving import Driver
 from kaspr_controller.reconcilers.inheriting import Releasing
 from kaspr_controller.reconcilers.loading import LoadedApp, Stores, load_app
 from kaspr_controller.reconcilers.membership import Members
+from kaspr_controller.reconcilers.preparing import PreparedComponents
 from kaspr_controller.reconcilers.reporting import Reporter
 from kaspr_controller.reconcilers.resizing import Growth, Resizing
 from kaspr_controller.reconcilers.rotating import Rotating
@@ -103,6 +104,7 @@ class AppReconciler:
         self._resizing = resizing
         self._rotating = rotating
         self._releasing = releasing
+        self._prepared = PreparedComponents()
         self._first_seen: dict[ObjectKey, tuple[str, float]] = {}  # by UID: a namesake is another app
 
     def reconcile(self, key: ObjectKey) -> Result:
@@ -112,7 +114,7 @@ class AppReconciler:
             Transient: something could not be written that another try may write.
             Wait: the same, and the server said when.
         """
-        loaded = load_app(self._stores, key)
+        loaded = load_app(self._stores, key, self._prepared.of)
         if loaded is None:
             if (leaving := self._stores[key.kind].get(key)) is not None:
                 self._releasing.release(leaving)
@@ -185,7 +187,7 @@ class AppReconciler:
             waiting=(*concluding.waiting(changes), *moving.sentences(awaited)),
             held=concluding.held(bundle, awaited),
             warnings=(*map(str, bundle.warnings), *look.policies.warnings),
-            linked=concluding.linked(here, bundle) if observing.static_membership(loaded.raw) else None,
+            linked=_linked(loaded, bundle),
             decided=growth.plan.verdicts,
         )
         result = self._act(loaded, facts, changes, look, bundle.subscriptions)
@@ -325,6 +327,11 @@ def _version(app: KasprApp, image: str) -> str:
     """The Kaspr version that the spec names, else what the image in the template tells."""
     named = app.spec.version if not app.spec.image else None
     return named or rollout.tag_of(image)
+
+
+def _linked(loaded: LoadedApp, bundle: Bundle) -> dict[str, list[dict[str, Any]]] | None:
+    """What the members run; an app without static membership has never said so (contract 1.2)."""
+    return concluding.linked(loaded.raws, bundle) if observing.static_membership(loaded.raw) else None
 
 
 def _is_workload(intent: Intent) -> bool:

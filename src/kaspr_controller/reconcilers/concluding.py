@@ -10,11 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kaspr_controller.api.v1alpha1.agent import KasprAgent
-from kaspr_controller.api.v1alpha1.resource import Component
 from kaspr_controller.converge.changes import ChangeSet, Entry
 from kaspr_controller.desired.bundle import Bundle
-from kaspr_controller.desired.components import Unparsable
 from kaspr_controller.desired.files import ComponentOutcome
 from kaspr_controller.desired.problems import CHANNEL_WITHOUT_JOIN, MAY_COME, ComponentKey, Problem
 from kaspr_controller.kube.kinds import ObjectKey, Raw, key_of
@@ -154,19 +151,20 @@ def _verdict(
     )
 
 
-def linked(components: Sequence[Component | Unparsable], bundle: Bundle) -> dict[str, list[dict[str, Any]]]:
+def linked(raws: Iterable[Raw], bundle: Bundle) -> dict[str, list[dict[str, Any]]]:
     """`status.linkedResources` (contract 1.2): what the members run, by kind."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for component in sorted(components, key=lambda item: item.name):
-        outcome = bundle.components.get((component.kind, component.name))
+    for raw in sorted(raws, key=lambda each: str(each["metadata"]["name"])):
+        kind, name = raw["kind"], raw["metadata"]["name"]
+        outcome = bundle.components.get((kind, name))
         if outcome is None or not outcome.hash:
             continue
-        entry: dict[str, Any] = {"name": component.name, "hash": outcome.hash}
-        if isinstance(component, KasprAgent) and component.spec.input.topic is not None:
-            topic = component.spec.input.topic
-            entry |= {"topicName": topic.name} if topic.name else {}
-            entry |= {"topicPattern": topic.pattern} if topic.pattern else {}
-        elif component.kind == "KasprTable":
-            entry["tableName"] = component.name
-        found.setdefault(_LISTS[component.kind], []).append(entry)
+        entry: dict[str, Any] = {"name": name, "hash": outcome.hash}
+        if kind == "KasprAgent":
+            topic = ((raw.get("spec") or {}).get("input") or {}).get("topic") or {}
+            entry |= {"topicName": topic["name"]} if topic.get("name") else {}
+            entry |= {"topicPattern": topic["pattern"]} if topic.get("pattern") else {}
+        elif kind == "KasprTable":
+            entry["tableName"] = name
+        found.setdefault(_LISTS[kind], []).append(entry)
     return found

@@ -1,19 +1,19 @@
 """Load: an app and its components, parsed, from the caches.
 
-In: a key. Out: `Loaded`, or None when the app is gone. A component that cannot be parsed is loaded as `Unparsable`: it is
-held back, the others are not. Reads stores only, on a worker's thread.
+In: a key. Out: `LoadedApp`, or None when the app is gone. A component that cannot be parsed says why: it is held back, the
+others are not. Reads stores only, on a worker's thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kaspr_controller.api import labels
 from kaspr_controller.api.metadata import BY_NAME
 from kaspr_controller.api.parsing import InvalidSpec, parse
 from kaspr_controller.api.v1alpha1.app import KasprApp
-from kaspr_controller.desired.components import Unparsable
+from kaspr_controller.desired.components import Prepared, Unparsable, prepare
 from kaspr_controller.desired.definitions import Component
 from kaspr_controller.engine.store import Store
 from kaspr_controller.engine.union import StoreUnion
@@ -28,13 +28,16 @@ APP_INDEX = "app"
 
 @dataclass(frozen=True, slots=True)
 class LoadedApp:
-    """An app as it was read; `app` is None and `errors` say why when its spec cannot be used."""
+    """An app as it was read; `app` is None and `errors` say why when its spec cannot be used.
+
+    `components` are in the order of `raws`.
+    """
 
     raw: Raw
     app: KasprApp | None
     errors: tuple[str, ...]
     raws: tuple[Raw, ...]
-    components: tuple[Component | Unparsable, ...]
+    components: tuple[Prepared, ...]
 
     @property
     def paused(self) -> bool:
@@ -43,13 +46,17 @@ class LoadedApp:
         return labels.truthy(annotations.get(labels.PAUSE_RECONCILIATION))
 
 
-def load_app(stores: Stores, key: ObjectKey) -> LoadedApp | None:
+def load_app(
+    stores: Stores,
+    key: ObjectKey,
+    prepared: Callable[[Raw], Prepared] = lambda raw: prepare(load_component(raw)),
+) -> LoadedApp | None:
     """The app and everything that names it, or None when it is gone or going (its children go with it)."""
     raw = stores[key.kind].get(key)
     if raw is None or "deletionTimestamp" in raw["metadata"]:
         return None
     raws = tuple(component_objects(stores, key))
-    components = tuple(load_component(item) for item in raws)
+    components = tuple(map(prepared, raws))
     try:
         app = parse(raw)
     except InvalidSpec as fault:

@@ -21,8 +21,7 @@ from typing import TypeAlias
 from kaspr_controller.api import labels
 from kaspr_controller.converge.changes import Owner
 from kaspr_controller.desired.app.identity import content_name
-from kaspr_controller.desired.components import Unparsable, prepare
-from kaspr_controller.desired.definitions import Component
+from kaspr_controller.desired.components import Prepared
 from kaspr_controller.desired.lastgood import keys_of
 from kaspr_controller.desired.problems import ComponentKey
 from kaspr_controller.kube.kinds import CONFIG_MAP, ObjectKey, Raw
@@ -30,8 +29,6 @@ from kaspr_controller.reconcilers import kinds, observing
 from kaspr_controller.reconcilers.loading import LoadedApp, Stores
 from kaspr_controller.status import rollout
 from kaspr_controller.status.component import ComponentVerdict
-
-AnyComponent: TypeAlias = "Component | Unparsable"
 
 CARRIED_INDEX = "carried"
 """ConfigMaps of joins by `namespace/kind/name` of the other components that their documents carry."""
@@ -61,32 +58,32 @@ def carried(config_map: Raw) -> Iterator[str]:
 
 def split(
     stores: Stores, owner: Owner, loaded: LoadedApp, *, running: bool
-) -> tuple[tuple[AnyComponent, ...], Awaited]:
+) -> tuple[tuple[Prepared, ...], Awaited]:
     """The components of an app that are here, and those that are awaited.
 
     Of an app that does not run all count as here; awaited are those without a ConfigMap of their own, which would wait.
     """
-    here: list[AnyComponent] = []
+    here: list[Prepared] = []
     awaited: dict[ComponentKey, Holder] = {}
     for component, raw in zip(loaded.components, loaded.raws, strict=True):
-        holder = _holder(stores, owner, component, raw)
+        holder = _holder(stores, owner, component.key, raw)
         # One that cannot be used claims nothing: it is judged like any other.
-        if holder is None or prepare(component).problem is not None:
+        if holder is None or component.problem is not None:
             here.append(component)
-        elif running or holder.config_map != content_name(component.kind, component.name):
-            awaited[component.kind, component.name] = holder
+        elif running or holder.config_map != content_name(*component.key):
+            awaited[component.key] = holder
     return (tuple(here) if running else loaded.components), awaited
 
 
-def _holder(stores: Stores, owner: Owner, component: AnyComponent, raw: Raw) -> Holder | None:
+def _holder(stores: Stores, owner: Owner, component: ComponentKey, raw: Raw) -> Holder | None:
     """Which other app has a component."""
     namespace = owner.key.namespace
-    own = content_name(component.kind, component.name)
+    own = content_name(*component)
     if app := _app_of(stores, CONFIG_MAP.key(namespace, own), owner):
         return Holder(
             own, f"ConfigMap {own} belongs to KasprApp {app}; it is taken over when that lets go of it"
         )
-    for live in stores[CONFIG_MAP.kind].list(CARRIED_INDEX, f"{namespace}/{component.kind}/{component.name}"):
+    for live in stores[CONFIG_MAP.kind].list(CARRIED_INDEX, "/".join((namespace, *component))):
         name = str(live["metadata"]["name"])
         if app := _app_of(stores, CONFIG_MAP.key(namespace, name), owner):
             return Holder(

@@ -6,6 +6,7 @@ In: the stores and a key. Out: values. Reads stores only; what is not there is l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from kaspr_controller.api import labels
@@ -37,13 +38,7 @@ def facts(stores: Stores, app: ObjectKey, uids: Iterable[str]) -> Facts:
             its components.
     """
     live = workload(stores, app)
-    definitions = {
-        file: text
-        for uid in uids
-        for item in stores["ConfigMap"].by_owner(uid)
-        for file, text in (item.get("data") or {}).items()
-        if file.endswith(".yaml")
-    }
+    definitions = _Definitions(stores, tuple(uids))
     return Facts(
         workload=LiveWorkload.of(live) if live else None,
         live_definitions=definitions,
@@ -77,6 +72,33 @@ def _settings_in_use(stores: Stores, app: ObjectKey, live: Raw) -> dict[str, str
     return {name: text for name, text in data.items() if name in named}
 
 
+class _Definitions(Mapping[str, str]):
+    """The definitions in the ConfigMaps of some owners; read only when somebody looks, which takes a fault."""
+
+    def __init__(self, stores: Stores, uids: tuple[str, ...]) -> None:
+        self._stores = stores
+        self._uids = uids
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        return {
+            file: text
+            for uid in self._uids
+            for item in self._stores["ConfigMap"].by_owner(uid)
+            for file, text in (item.get("data") or {}).items()
+            if file.endswith(".yaml")
+        }
+
+    def __getitem__(self, file: str) -> str:
+        return self._texts[file]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
 class _Parsed(Mapping[str, Any]):
     """The definitions that are no JSON, since the predecessor wrote YAML; read only when somebody looks.
 
@@ -84,7 +106,11 @@ class _Parsed(Mapping[str, Any]):
     """
 
     def __init__(self, definitions: Mapping[str, str]) -> None:
-        self._texts = {file: text for file, text in definitions.items() if not text.startswith("{")}
+        self._definitions = definitions
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        return {file: text for file, text in self._definitions.items() if not text.startswith("{")}
 
     def __getitem__(self, file: str) -> Any:
         import yaml  # 30 ms at start for something that most processes never need

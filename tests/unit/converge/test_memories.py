@@ -1,14 +1,17 @@
-"""The two memories of a process: learned no-ops and contended objects."""
+"""The memories of a process: learned no-ops, settled objects and contended objects."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from kaspr_controller.converge.contention import Contention
 from kaspr_controller.converge.covering import Difference
 from kaspr_controller.converge.learned import LearnedNoOps
+from kaspr_controller.converge.settled import Settled
 from kaspr_controller.kube.kinds import ObjectKey
 from tests.fakes.clock import FakeClock
+from tests.unit.converge.objects import owner
 
 _KEY = ObjectKey("ConfigMap", "shop", "a")
 _FOUND = [Difference(("data", "x"), "LOUD")]
@@ -55,6 +58,31 @@ def test_no_value_is_kept() -> None:
     learned = LearnedNoOps(FakeClock())
     learned.learn("u", "h", [Difference(("data", "x"), "hunter2")])
     assert "hunter2" not in repr(vars(learned))
+
+
+def test_a_settled_object_is_so_for_one_version_intent_and_owner() -> None:
+    """An answer is not given again as soon as anything that it depends on is another one."""
+    settled, mine = Settled(), owner("shop")
+    settled.note("u", "7", "h", mine)
+    assert settled.holds("u", "7", "h", owner("shop"))
+    assert not settled.holds("u2", "7", "h", mine)
+    assert not settled.holds("u", "8", "h", mine)
+    assert not settled.holds("u", "7", "h2", mine)
+    assert not settled.holds("u", "7", "h", replace(mine, uid="another"))
+    assert not settled.holds("u", "7", "h", replace(mine, also=frozenset({"component"})))
+    settled.note("u", "8", "h", mine)
+    assert not settled.holds("u", "7", "h", mine)
+
+
+def test_settled_objects_are_bounded() -> None:
+    """What was not asked for longest goes first; it is merely compared again."""
+    settled, mine = Settled(capacity=2), owner("shop")
+    settled.note("a", "1", "h", mine)
+    settled.note("b", "1", "h", mine)
+    assert settled.holds("a", "1", "h", mine)
+    settled.note("c", "1", "h", mine)
+    assert len(settled) == 2
+    assert [settled.holds(uid, "1", "h", mine) for uid in "abc"] == [True, False, True]
 
 
 def test_many_threads_share_a_memory() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from kaspr_controller.engine.packing import Packer
+from kaspr_controller.engine.packing import Packer, unpacked_once
 
 JSON = st.recursive(
     st.none()
@@ -71,6 +71,32 @@ def test_a_reader_cannot_damage_what_is_stored() -> None:
     packed = Packer().pack({"spec": {"replicas": 3}})
     packed.unpack()["spec"]["replicas"] = 99
     assert packed.unpack() == {"spec": {"replicas": 3}}
+
+
+def test_a_run_unpacks_each_state_once() -> None:
+    """Within a run the same state is the same object, another state is not, and the next run begins anew."""
+    packer = Packer()
+    one, two = packer.pack({"spec": {"replicas": 3}}), packer.pack({"spec": {"replicas": 4}})
+    with unpacked_once() as seen:
+        first = one.read()
+        assert one.read() is first
+        assert two.read() == {"spec": {"replicas": 4}}
+        assert len(seen) == 2
+    with unpacked_once():
+        assert one.read() is not first
+
+
+def test_outside_of_a_run_nothing_is_shared() -> None:
+    """An informer's handler, and another thread's run, get copies of their own."""
+    packed, found = Packer().pack({"a": 1}), list[object]()
+    assert packed.read() is not packed.read()
+    with unpacked_once():
+        mine = packed.read()
+        thread = threading.Thread(target=lambda: found.append(packed.read()))
+        thread.start()
+        thread.join()
+    assert found == [mine]
+    assert found[0] is not mine
 
 
 def test_threads_may_pack_at_once() -> None:

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from kaspr_controller.engine.journal import Journal
+from kaspr_controller.engine.packing import Packer
 from kaspr_controller.engine.pausing import Door
 from kaspr_controller.engine.priorities import INITIAL, OWNED, USER
 from kaspr_controller.engine.results import DONE, Result, Terminal, Transient, Wait
@@ -309,6 +310,23 @@ class TestHolding:
         clock.advance(0.5)
         bench.idle()
         assert bench.ran == [A, B]
+
+
+def test_a_run_reads_each_state_once(make: Callable[..., Bench]) -> None:
+    """Within a run an object that is read twice is unpacked once; the next run does not depend on the last one."""
+    bench, read = make(1), list[object]()
+    packed = Packer().pack({"a": 1})
+
+    def reconcile(one: ObjectKey) -> Result:
+        del one
+        read.extend([packed.read(), packed.read()])
+        return DONE
+
+    bench.workers._reconcile = reconcile
+    bench.work(A, B)
+    assert read[0] is read[1]
+    assert read[2] is read[3]
+    assert read[1] is not read[2]
 
 
 def test_four_workers_share_the_keys(make: Callable[..., Bench]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kaspr_controller.converge.applying import Converger
 from kaspr_controller.desired.options import Options
 from kaspr_controller.engine.coalescing import Quiescence
+from kaspr_controller.engine.packing import unpacked_once
 from kaspr_controller.engine.priorities import USER
 from kaspr_controller.engine.results import Outcome, Result
 from kaspr_controller.engine.settling import settle
@@ -242,8 +243,12 @@ class World:
         self.said.clear()
 
     def reconcile(self, key: ObjectKey = APP) -> Result:
-        """One run whose end the test wants to see."""
-        return (self.apps if key.kind == kinds.APP.kind else self.components).reconcile(key)
+        """One run whose end the test wants to see; as in a worker, nobody may edit what the caches gave out."""
+        with unpacked_once() as seen:
+            try:
+                return (self.apps if key.kind == kinds.APP.kind else self.components).reconcile(key)
+            finally:
+                assert all(raw == packed.unpack() for packed, raw in seen.values())
 
     def emit(self, regarding: Raw, *, type: str, reason: str, action: str, note: str) -> None:  # noqa: A002
         """The Event sink."""
