@@ -58,11 +58,11 @@ test-kafka: setup ## tests on a real Kafka broker; skipped, with the reason, whe
 	@$(BIN)/python -m pytest tests/kafka --reruns 1 -rsxXEfR $(ARGS)
 
 .PHONY: bench
-bench: controlplane ## measure the controller and the floor side by side: 10 and 100 apps, half an hour
+bench: controlplane ## measure the controller and the floor side by side: 10 and 100 apps, ten minutes
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-full
-bench-full: controlplane ## the same with 10, 300 and 1 000 apps and longer periods; give the machine an hour
+bench-full: controlplane ## the same with 10, 300 and 1 000 apps, each twice, and longer periods; give the machine an hour
 	@$(BIN)/python -m bench --full --apps 10 300 1000 $(ARGS)
 
 .PHONY: bench-micro

@@ -1,7 +1,7 @@
 """`python -m bench`: measure subjects side by side and print the table.
 
-Each run has a control plane of its own. The order is A B B A: what drifts on the machine meanwhile hits all subjects
-alike. JSON and Markdown are written after every run.
+Each run has a control plane of its own. The order is A B B A, over the sizes where each is run once: what drifts on the
+machine meanwhile hits all subjects alike. JSON and Markdown are written after every run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def main() -> None:
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
     names = [subject.name for subject in found]
-    for apps, subject in _order(arguments.apps, found, arguments.repeat):
+    repeat = arguments.repeat or (2 if arguments.full else 1)
+    for apps, subject in _order(arguments.apps, found, repeat):
         began = time.monotonic()
         measured = scenarios.measure(subject, apps, sizes=sizes, floor=program, core=arguments.core)
         runs.setdefault((subject.name, apps), []).append(measured)
@@ -46,11 +47,11 @@ def main() -> None:
 
 
 def _order(sizes: Sequence[int], found: Sequence[Subject], repeat: int) -> Iterator[tuple[int, Subject]]:
-    """A B, B A, A B, ... for each number of apps."""
-    for apps in sizes:
-        for turn in range(repeat):
-            for subject in found if turn % 2 == 0 else reversed(found):
-                yield apps, subject
+    """A B, B A, A B, ..."""
+    turns = [apps for apps in sizes for _ in range(repeat)]
+    for turn, apps in enumerate(turns):
+        for subject in found if turn % 2 == 0 else reversed(found):
+            yield apps, subject
 
 
 def _arguments() -> argparse.Namespace:
@@ -62,7 +63,9 @@ def _arguments() -> argparse.Namespace:
         default=["ours", "floor"],
         help="ours, floor, or TOML files of other operators",
     )
-    parser.add_argument("--repeat", type=int, default=2, help="runs of each subject at each size; default: 2")
+    parser.add_argument(
+        "--repeat", type=int, help="runs of each subject at each size; default: 1, or 2 with --full"
+    )
     parser.add_argument("--full", action="store_true", help="longer periods and more edits")
     parser.add_argument("--idle", type=float, help="seconds in which nothing changes")
     parser.add_argument("--core", type=int, help="give the subject this CPU core and no other")

@@ -39,11 +39,12 @@ _BUSY = 0.02
 class Sizes:
     """How much of everything: seconds for the periods, numbers for the rest.
 
-    `settle` is the calm after the burst: what is written late, like statuses that wait for news, belongs to it.
+    `late` is how long after a rollout something is still to come: statuses that wait for news, and half a minute later
+    the one that says that a pod finds no node, which none does here.
     """
 
     calm: float = 3.0
-    settle: float = 22.0
+    late: float = 33.0
     idle: float = 15.0
     edits: int = 60
     touches: int = 100
@@ -82,7 +83,7 @@ class Run:
     def measure(self) -> Measures:
         """All scenarios; the process has ended afterwards."""
         found: Measures = {}
-        steps = [self._empty, self._burst, self._idle, self._edit, self._touch, self._fair]
+        steps = [self._empty, self._burst, self._idle, self._touch, self._edit, self._fair]
         for step in steps:
             found |= step()
         found["stop_s"] = self.running.stop()
@@ -118,7 +119,7 @@ class Run:
         wanted = {kind.collection(NAMESPACE): count * self._apps for kind, count in CHILDREN.items()}
         there = self._observer.await_children(wanted, timeout=self._sizes.patience) - began
         meanwhile = self._plane.counts() - counts
-        self._calm(self._sizes.settle)
+        self._settle()
         spent, total = self.running.cpu() - cpu, self._plane.counts() - counts
         peak, steady = self.running.memory.peak(), self.running.resident()
         per_app = _per(self._apps)
@@ -147,19 +148,6 @@ class Run:
             "idle_cpu_percent": 100 * (self.running.cpu() - cpu) / seconds,
         }
 
-    def _edit(self) -> Measures:
-        """Edits of single apps, one after the other, with a pause."""
-        with self._charged() as bill:
-            latencies = [self._one_edit(self._any(), _PAUSE) for _ in range(self._sizes.edits)]
-        per_edit = _per(self._sizes.edits)
-        return {
-            "edit_p50_ms": 1000 * statistics.median(latencies),
-            "edit_p99_ms": 1000 * _p99(latencies),
-            "edit_cpu_ms": per_edit(1000 * bill.cpu),
-            "edit_writes": per_edit(bill.counts.writes),
-            "edit_requests": per_edit(bill.counts.all - bill.counts.lease),
-        }
-
     def _touch(self) -> Measures:
         """A stranger annotates children: each is an event after which nothing is to be done."""
         with self._charged() as bill:
@@ -172,6 +160,20 @@ class Run:
             "touch_requests": per_touch(bill.counts.all - bill.counts.lease),
         }
 
+    def _edit(self) -> Measures:
+        """Edits of single apps, one after the other, with a pause."""
+        with self._charged() as bill:
+            latencies = [self._one_edit(self._any(), _PAUSE) for _ in range(self._sizes.edits)]
+            self._settle()
+        per_edit = _per(self._sizes.edits)
+        return {
+            "edit_p50_ms": 1000 * statistics.median(latencies),
+            "edit_p99_ms": 1000 * _p99(latencies),
+            "edit_cpu_ms": per_edit(1000 * bill.cpu),
+            "edit_writes": per_edit(bill.counts.writes),
+            "edit_requests": per_edit(bill.counts.all - bill.counts.lease),
+        }
+
     def _fair(self) -> Measures:
         """One app is edited ten times a second; the latency of others meanwhile."""
         deadline = time.monotonic() + self._sizes.hot
@@ -181,7 +183,7 @@ class Run:
                 due = time.monotonic() + 0.1
                 self._plane.hand.send(workload.edit(hot, self._mark()))
             latencies.append(self._one_edit(self._any(but_first=True), _PAUSE / 3))
-        self._calm()
+        self._settle()
         return {"fair_p99_ms": 1000 * _p99(latencies)}
 
     def _cold(self) -> Measures:
@@ -233,9 +235,15 @@ class Run:
         bill.cpu = max(0.0, self.running.cpu() - cpu - idle_cpu * seconds)
         bill.counts = self._plane.counts() - counts
 
-    def _calm(self, seconds: float | None = None) -> None:
+    def _settle(self) -> None:
+        """Wait until nothing comes late either; the floor does nothing late."""
+        if not self._subject.is_floor:
+            time.sleep(self._sizes.late)
+        self._calm()
+
+    def _calm(self) -> None:
         """Wait until the subject is calm; notes when it was active last, and what idling costs."""
-        seconds = self._sizes.calm if seconds is None else seconds
+        seconds = self._sizes.calm
         deadline = time.monotonic() + self._sizes.patience
         self._last_active = time.time()
         while True:

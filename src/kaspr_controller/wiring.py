@@ -136,7 +136,7 @@ class Program:
             *([self._desk] if self._desk else []),
         ]
         elector = self._elector
-        sender = threads.Loop("events", self._events.run, self._clock.monotonic)
+        sender = threads.Loop("events", self._events.run, self._clock.monotonic, wake=self._events.wake)
         return [
             Group("http", tuple(self._servers())),
             Group(

@@ -43,6 +43,7 @@ class Loop:
         body: called once per thread with the event that ends it; returns soon after that is set.
         monotonic: seconds, for `join`.
         count: number of threads.
+        wake: frees a body from a pause that does not look at the event; returns at once.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class Loop:
         monotonic: Callable[[], float],
         *,
         count: int = 1,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self._stop = threading.Event()
         self._monotonic = monotonic
+        self._wake = wake
         self._threads = [make(f"{name}-{number}", lambda: body(self._stop)) for number in range(count)]
 
     def start(self) -> None:
@@ -66,6 +69,7 @@ class Loop:
     def stop(self) -> None:
         """Set the event; returns at once."""
         self._stop.set()
+        self._wake()
 
     def join(self, timeout: float) -> bool:
         """Wait for the threads; whether none runs any more."""

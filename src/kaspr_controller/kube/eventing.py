@@ -139,6 +139,10 @@ class EventSink:
         with self._client.budget(FLUSH_SECONDS):
             self.send_queued()
 
+    def wake(self) -> None:
+        """Have `run` look up now: somebody set its `stop`."""
+        self._wake.set()
+
     def send_queued(self, stop: threading.Event | None = None) -> None:
         """Send what is queued now, until `stop` is set; on the sender's thread."""
         while stop is None or not stop.is_set():

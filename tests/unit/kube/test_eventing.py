@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kaspr_controller.engine.threads import Loop
 from kaspr_controller.kube import eventing
 from kaspr_controller.kube.eventing import EventSink
 from kaspr_controller.telemetry import metrics
@@ -266,6 +267,17 @@ def test_a_stop_sends_what_is_queued(server: ApiServer, sink: EventSink) -> None
         tell(sink, note=f"{number}")
     sink.run(stop)
     assert len(server.requests) == 10
+
+
+def test_a_stop_wakes_the_sender(client: Client) -> None:
+    """A sender with nothing to send looks up twice a second; the exit does not wait for that."""
+    clock = FakeClock(jump=False)  # time stands still, so only the wake-up can end the pause
+    sink = EventSink(client, clock=clock, rng=random.Random(1), instance="pod-1")  # noqa: S311 (names)
+    loop = Loop("events", sink.run, time.monotonic, wake=sink.wake)
+    loop.start()
+    clock.await_sleepers()
+    loop.stop()
+    assert loop.join(5)
 
 
 def test_memory_is_bounded(sink: EventSink, server: ApiServer) -> None:
