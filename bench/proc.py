@@ -33,6 +33,11 @@ def resident_here() -> float:
     return resident(os.getpid())
 
 
+def stolen_seconds() -> float:
+    """CPU seconds, of all cores, that the host has given to other virtual machines since the boot."""
+    return int(Path("/proc/stat").read_text().split(None, 9)[8]) / _TICKS
+
+
 class Watcher:
     """Looks at the memory of a process ten times a second."""
 

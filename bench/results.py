@@ -95,6 +95,7 @@ ROWS = (
     Row("fair_p99_ms", "p99 of others while one app is edited 10 times a second", "ms"),
     Row("cold_edit_s", "edit during a start", "s", _at_most(1)),
     Row("stop_s", "SIGTERM to exit", "s", _at_most(0.5)),
+    Row("stolen_percent", "what the host took away meanwhile", "% of a core"),
 )
 
 Runs = Mapping[tuple[str, int], Sequence[Measures]]

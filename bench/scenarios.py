@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import plane, workload
+from bench import plane, proc, workload
 from bench.counting import Counts
 from bench.observing import Observer
 from bench.plane import Plane
@@ -298,10 +298,13 @@ def measure(subject: Subject, apps: int, *, sizes: Sizes, floor: Path, core: int
             folder=Path(folder),
             core=core,
         )
+        stolen, began = proc.stolen_seconds(), time.monotonic()
         try:
-            return run.measure()
+            found = run.measure()
         finally:
             run.running.kill()
+        lost = (proc.stolen_seconds() - stolen) / (time.monotonic() - began)
+        return {**found, "stolen_percent": 100 * lost}
 
 
 def _per(count: int) -> Callable[[float], float]:

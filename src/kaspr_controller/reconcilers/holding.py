@@ -24,8 +24,9 @@ MISSING_SECONDS = 2.0
 """For a component whose app is not there: files that are applied together come in the order of their names."""
 COMPONENT_SECONDS = 10.0
 """For a component that can be used and is being rolled out: the time in which a pod starts."""
-LIMIT = 60.0
-"""Longest wait while apps wait for their children to be written, who come first: a burst of a thousand apps takes less."""
+LIMIT = 120.0
+"""Longest wait while apps wait for their children to be written, who come first: with a thousand apps at once and a server on
+two cores that takes a minute and a half, and two minutes with the statuses in between."""
 _LOOK_AGAIN = 10.0
 _REMEMBERED = 10_000
 
