@@ -42,9 +42,8 @@ def hash_of(intent: Raw) -> str:
     if HASH_ANNOTATION in (intent["metadata"].get("annotations") or ()):
         intent = with_annotations(intent, None)
     text = _encode(intent)
-    if (
-        '":null' in text
-    ):  # of a map; the documents in ConfigMaps have a space there, so they are not encoded twice
+    # A null in a map. The documents in ConfigMaps have a space there, so their intents are not encoded twice.
+    if '":null' in text:
         text = _encode(without_nulls(intent))
     return blake2b(text.encode(), digest_size=_HASH_BYTES).hexdigest()
 
